@@ -57,8 +57,8 @@ def ask(nano, image):
     return make
 
 
-def writers(nano, rows=4, model=None):
-    return Writers(model or nano[0], nano[1], ends=[nano[1].tokenizer.eos_token_id], rows=rows)
+def writers(nano, rows=4, model=None, ends=None):
+    return Writers(model or nano[0], nano[1], ends=ends or [nano[1].tokenizer.eos_token_id], rows=rows)
 
 
 def written(made, wanted, how=GREEDY):
@@ -234,6 +234,15 @@ def test_greedy_answers_are_those_of_generate(nano, ask, image, after):
     for each, row in zip(found, expected.tolist(), strict=True):
         assert each.ids == row[: len(each.ids)]
         assert each.read == len(each.wanted.ids) + nano[0].config.num_image_tokens - 1
+
+
+@pytest.mark.parametrize("how", [GREEDY, SAMPLED])
+def test_answers_that_end_at_any_time_are_those_written_alone(nano, ask, how):
+    ends = list(range(0, nano[0].config.text_config.vocab_size, 8))
+    many = [ask(f"<region1>, {'and ' * (seed // 5)}why?", image=seed // 3, seed=seed) for seed in range(30)]
+    together = written(writers(nano, rows=4, ends=ends), many, how)
+    assert [each.ids for each in together] == [written(writers(nano, ends=ends), [each], how)[0].ids for each in many]
+    assert how.temperature == 0 or len({len(each.ids) for each in together}) > 3
 
 
 def test_what_prompts_begin_with_is_read_once(nano, ask, monkeypatch):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -211,7 +212,7 @@ class RowsDecoder:
         config = panels.config
         self._hidden: int = config.hidden_size
         self._columns = -(-panels.vocabulary // panels.width) * panels.width
-        self._rooms = [lined_empty(0)] * 3
+        self._rooms, self._rooms_at = [lined_empty(0)] * 3, list[ctypes.c_void_p]()
         self._blocks = Blocks(slots, 2 * config.num_hidden_layers * self._hidden * ROW_BLOCK)
         self._prepare()
 
@@ -247,7 +248,8 @@ class RowsDecoder:
         told = (ctypes.c_void_p * len(tokens))(*[told.at for each in pieces for told in each.told])
         lots, written = np.ascontiguousarray(chance, np.float64), np.empty((steps, rows), np.int32)
         given = _whole(slots), _whole(places), _whole(tokens), told, ctypes.c_float(temperature), address(lots)
-        rooms = *self._rooms_for(len(tokens), rows), address(written), self._work_at
+        self._make_rooms(len(tokens), rows)
+        rooms = *self._rooms_at, address(written), self._work_at
         done: int = self._native.nano_write(self._at, words.at, len(tokens), steps, *given, *rooms)
         return written[:done].T.tolist()
 
@@ -261,11 +263,12 @@ class RowsDecoder:
             if max(tokens) >= len(words.table) or (min(tokens) < 0 and any(map(_is_not_told, tokens, told))):
                 raise ValueError(f"expected tokens below {len(words.table)}, and of the image those that it has; got {tokens}")
 
-    def _rooms_for(self, tokens: int, rows: int) -> Iterable[ctypes.c_void_p]:
-        """Working memory for so many tokens and rows; kept, for new memory is slow to begin with."""
+    def _make_rooms(self, tokens: int, rows: int) -> None:
+        """Have working memory for so many tokens and rows; it is kept, for new memory is slow to begin with."""
         sizes = 2 * tokens, tokens * self._hidden, rows * self._columns  # addresses, hidden states, logits
-        self._rooms = [room if len(room) >= size else lined_empty(size) for room, size in zip(self._rooms, sizes, strict=True)]
-        return map(address, self._rooms)
+        if any(map(operator.gt, sizes, map(len, self._rooms))):
+            self._rooms = [lined_empty(max(size, len(room))) for size, room in zip(sizes, self._rooms, strict=True)]
+            self._rooms_at = [*map(address, self._rooms)]
 
     def begin_as(self, slot: int, other: int, places: int) -> None:
         """Let a row hold the first `places` tokens that another one, or itself, has read, and nothing else."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,8 @@ class _Row:
         names: The prompt, and the answer without its last token: tokens by their numbers, images and regions by names that
             nothing else has.
         named: The names of the regions that tokens name.
-        random: Gives the numbers that decide the samples, one per token.
-        lots: Those of them that are not used yet.
+        chances: Numbers that decide the samples, one per token.
+        lots: Those of them that were taken, and are not used yet.
         prompt: How many of the names are the prompt's.
         written: The answer so far.
     """
@@ -51,7 +52,7 @@ class _Row:
     unread: Unread
     names: list[int]
     named: dict[int, int]
-    random: Callable[[], float]
+    chances: Iterator[float]
     lots: list[float] = field(default_factory=list[float])
     prompt: int = 0
     written: list[int] = field(default_factory=list[int])
@@ -139,7 +140,7 @@ class RowsWriter:
             names[at : at + 1] = [sight.name] * count
             tokens[at : at + 1] = range(-1, -1 - count, -1)
             told[: at + 1] = [ToldImage(sight.tokens, self._nothing)] * (at + count)  # a region is one of the image before it
-        return _Row(wanted, Unread(-1, 0, tokens, told), names, named, Random(wanted.seed).random, prompt=len(names))
+        return _Row(wanted, Unread(-1, 0, tokens, told), names, named, _chances(wanted.seed), prompt=len(names))
 
     def _begin(self) -> None:
         """Let answers join; of several that begin alike, those after the first once that one has read its prompt."""
@@ -193,7 +194,7 @@ class RowsWriter:
         if self._how.temperature <= 0:
             return np.zeros((steps, len(rows)))
         for row in rows:
-            row.lots += [row.random() for _ in range(steps - len(row.lots))]
+            row.lots += islice(row.chances, max(0, steps - len(row.lots)))
         return np.array([row.lots[:steps] for row in rows]).T
 
     def _ended(self, rows: Sequence[_Row]) -> Generator[Written]:
@@ -207,6 +208,13 @@ class RowsWriter:
     def _let_go(self, row: _Row) -> None:
         self._rows.remove(row)
         self._free.append(row.unread.slot)
+
+
+def _chances(seed: int) -> Iterator[float]:
+    """Numbers in [0, 1); those who are never asked for one are spared the making."""
+    random = Random(seed).random
+    while True:
+        yield random()
 
 
 def _common(one: list[int], other: list[int]) -> int:
