@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from spatialreasoner.nano.modeling import NanoForConditionalGeneration
 
 AT_ONCE = 8
-"""Most answers that are written side by side. What more of them have read of a layer no longer fits into a core's own cache; with
-fewer, the weights are read more often per token."""
+"""Most answers that are written side by side. What more of them have read of a layer no longer fits into a core's own cache;
+with fewer, the weights are read more often per token."""
 
 _REMEMBERED = 12
 """Answers that have ended and are kept, for those that begin as they do: each takes a megabyte, and memory that nobody has used
