@@ -36,8 +36,8 @@ _OTHER = "\x7f"
 """For characters of which none is told from another."""
 MOST = 64
 """The largest number of texts that a part of a pattern may be and still is taken for one of them."""
-LONGEST = 12
-"""Characters of a word, at most."""
+LONGEST, SHORTEST = 12, 2
+"""Characters of a word, at most and at least: one alone is met too often."""
 LARGEST = 12
 """Characters of a set that is written as each of its own, at most."""
 OFTEN = 10.0
@@ -72,6 +72,7 @@ def atoms(source: str, flags: int = 0) -> Words | None:
 def _rarest(part: Part) -> Words | None:
     exact, needed = part
     found = [frozenset(map(_word, words)) for words in [*needed, *([] if exact is None else [exact])]]
+    found = [words for words in found if all(len(word.strip(EDGE)) >= SHORTEST for word in words)]
     return _fewest(min((words for words in found if share(words) < OFTEN), key=share, default=None))
 
 
