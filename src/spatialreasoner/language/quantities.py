@@ -106,11 +106,12 @@ def _faces() -> Mapping[int, str]:
 
 def fold(text: str) -> str:
     """Lower-case ASCII letters and plain quotes, dashes and blanks, character for character: offsets stay true."""
-    if not text.isascii():
-        for mark, plain in _MARKS:  # a table for `translate` takes ten times as long
-            text = text.replace(mark, plain)
-        if not text.isascii() and max(text) >= _FACES:
-            text = text.translate(_faces())
+    if text.isascii():
+        return text.lower()
+    for mark, plain in _MARKS:  # a table for `translate` takes ten times as long
+        text = text.replace(mark, plain)
+    if not text.isascii() and max(text) >= _FACES:
+        text = text.translate(_faces())
     lowered = text.lower()
     return lowered if text.isascii() or _FOREIGN.findall(lowered) == _FOREIGN.findall(text) else text.translate(_LOWER)
 

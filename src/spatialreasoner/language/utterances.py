@@ -71,18 +71,20 @@ class Utterance:
 
     def _look(self, text: str) -> None:
         """Find out what it does but assert."""
-        found = declining.denial(text) if declining.DECLINES in self.found else None
+        kinds = self.found  # few of them: what cannot be found is not looked for
+        found = declining.denial(text) if declining.DECLINES in kinds else None
         own = found and self.finds(FIRST_PERSON, found.end())
         if own and not declining.DECLINES.search(text, own.end()):
             self.refused, found = (self.start, self.start + own.start()), None
             self.start, self.text = self.refused[1], text[own.start() :]
             text = self.text
-        self.own = self.finds(FIRST_PERSON) is not None
-        self.supposes = self.finds(declining.SUPPOSES) is not None
+        self.own = FIRST_PERSON in kinds and FIRST_PERSON.search(text) is not None
+        self.supposes = declining.SUPPOSES in kinds and declining.SUPPOSES.search(text) is not None
         self.conditional = self.supposes and declining.CONDITION.match(text) is not None
-        hidden = self.finds(declining.VIEW) is not None and not self.compares
-        self.declines = found is not None or hidden or (not self.own and self.finds(declining.WAVERS) is not None)
-        self.asks = self.asked or self.finds(declining.ASKS) is not None
+        hidden = declining.VIEW in kinds and declining.VIEW.search(text) is not None and not self.compares
+        wavers = declining.WAVERS in kinds and not self.own and declining.WAVERS.search(text) is not None
+        self.declines = found is not None or hidden or wavers
+        self.asks = self.asked or (declining.ASKS in kinds and declining.ASKS.search(text) is not None)
         echo = self.asked and "region" in text and " you" not in text and self.compares
         echo = echo or (self.asked and declining.FRAGMENT.fullmatch(text) is not None)
         self.closes = self.asked and (echo or declining.CLOSES.search(text) is not None)
