@@ -80,7 +80,7 @@ def read(rows, head, *pieces):
     for slot, place, embeds in pieces:
         rows.make_room(slot, place + len(embeds))
     rows.write(words, given, 0.0, np.zeros((1, len(given))))
-    return rows._rooms[1][: len(given) * head.shape[1]].reshape(len(given), -1).copy()
+    return rows.rooms[1][: len(given) * head.shape[1]].reshape(len(given), -1).copy()
 
 
 def choose(decoder, library, head, hidden, temperature, chance):

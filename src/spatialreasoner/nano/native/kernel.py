@@ -205,6 +205,9 @@ class RowsDecoder:
     Args:
         panels: The weights.
         slots: How many rows it keeps.
+
+    Attributes:
+        rooms: Working memory, as floats: addresses, hidden states and logits, row by row, as the last call left them.
     """
 
     def __init__(self, panels: Panels, slots: int) -> None:
@@ -212,7 +215,7 @@ class RowsDecoder:
         config = panels.config
         self._hidden: int = config.hidden_size
         self._columns = -(-panels.vocabulary // panels.width) * panels.width
-        self._rooms, self._rooms_at = [lined_empty(0)] * 3, list[ctypes.c_void_p]()
+        self.rooms, self._rooms_at = [lined_empty(0)] * 3, list[ctypes.c_void_p]()
         self._blocks = Blocks(slots, 2 * config.num_hidden_layers * self._hidden * ROW_BLOCK)
         self._prepare()
 
@@ -266,9 +269,9 @@ class RowsDecoder:
     def _make_rooms(self, tokens: int, rows: int) -> None:
         """Have working memory for so many tokens and rows; it is kept, for new memory is slow to begin with."""
         sizes = 2 * tokens, tokens * self._hidden, rows * self._columns  # addresses, hidden states, logits
-        if any(map(operator.gt, sizes, map(len, self._rooms))):
-            self._rooms = [lined_empty(max(size, len(room))) for size, room in zip(sizes, self._rooms, strict=True)]
-            self._rooms_at = [*map(address, self._rooms)]
+        if any(map(operator.gt, sizes, map(len, self.rooms))):
+            self.rooms = [lined_empty(max(size, len(room))) for size, room in zip(sizes, self.rooms, strict=True)]
+            self._rooms_at = [*map(address, self.rooms)]
 
     def begin_as(self, slot: int, other: int, places: int) -> None:
         """Let a row hold the first `places` tokens that another one, or itself, has read, and nothing else."""
