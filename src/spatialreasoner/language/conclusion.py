@@ -6,7 +6,6 @@ from "therefore", the last paragraph and the whole text. Restated options and th
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -65,8 +64,7 @@ _PARAGRAPH = lazily(r"\n\s{0,8}\n")
 _ECHO = lazily(r"[^.!?\n]{0,300}\?")
 
 
-@dataclass(kw_only=True, slots=True)  # not frozen: that would double the cost of making one
-class Conclusion:
+class Conclusion(NamedTuple):
     """What a reply answers.
 
     Attributes:
@@ -108,13 +106,13 @@ def conclude(asked: Asked, text: str, *, clashes: bool = True) -> Conclusion:
     if (end := refusals.run_on(folded, begin)) is not None:
         early = conclude(asked, text[:end], clashes=clashes)
         if early.value is not None:
-            return replace(early, span=(early.span[0] + cut, early.span[1] + cut)) if cut else early
+            return early._replace(span=(early.span[0] + cut, early.span[1] + cut)) if cut else early
     why, said = refusals.heard(folded[begin:], choice=asked.choice)
     if why is not None:
         return Conclusion(unscored=why)
     folded = folded[:begin] + said
     found = _Reply(asked, folded, begin, clashes=clashes).conclusion()
-    return replace(found, span=(found.span[0] + cut, found.span[1] + cut)) if cut else found
+    return found._replace(span=(found.span[0] + cut, found.span[1] + cut)) if cut else found
 
 
 class _Found(NamedTuple):

@@ -169,7 +169,10 @@ def is_measured_otherwise(text: str) -> bool:
 
 def has_length(text: str) -> bool:
     """Whether a folded text holds a length with its unit."""
-    return any(quantity.unit == "m" for quantity in find_quantities(text))
+    for quantity in find_quantities(text):  # noqa: SIM110  (a generator within `any` takes three times as long)
+        if quantity.unit == "m":
+            return True
+    return False
 
 
 def bare_length(text: str, unit: str, *, whole: bool) -> Quantity | None:

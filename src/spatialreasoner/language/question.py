@@ -110,11 +110,13 @@ class Convention:
         bases: The first region's number within "[...]", "<...>" and without brackets ("").
         count: How many regions the question has.
         written: What is written for each mention that was met.
+        words: How regions count, for people.
     """
 
     def __init__(self, bases: Mapping[str, int], count: int) -> None:
         self.bases, self.count = bases, count
         self.written: dict[str, str] = {}
+        self.words = f"regions count from {bases['[']} in brackets and from {bases['']} without"
 
     def name(self, form: str, number: int) -> str:
         """A region's canonical name; a doubled digit past the last region ("Region [11]") is a slip of the pen."""
@@ -141,11 +143,6 @@ class Convention:
             return first
         link = " or " if "or" in match["more"] else " and "
         return first + link + self.name(form, int(match["second"]))
-
-    @property
-    def words(self) -> str:
-        """How regions count, for people."""
-        return f"regions count from {self.bases['[']} in brackets and from {self.bases['']} without"
 
 
 class Asked:
