@@ -206,13 +206,13 @@ def test_a_refusal_is_hardly_scored_whatever_is_asked():
 
 def test_an_answer_with_a_caveat_is_read():
     labelled = [row for row in rows("refusals.jsonl") if row["kind"] == "look-alikes"]
-    assert len(labelled) >= 880
+    assert len(labelled) >= 910
     wrong = [
         row["text"]
         for row in labelled
         if not _close(conclude(question_asked(row["category"], row["question"]), row["text"]).value, row["value"])
     ]
-    assert len(wrong) <= 5, wrong
+    assert len(wrong) <= 6, wrong
 
 
 @pytest.mark.parametrize(
@@ -369,3 +369,39 @@ def test_never_raises(category, text):
     found = conclude(question_asked(category, "Is Region [0] left of Region [1]?"), text)
     assert (found.value is None) == bool(found.unscored)
     assert 0 <= found.span[0] <= found.span[1] <= len(text)
+
+
+HIGHER = "Between Region [0] and Region [1], which one is positioned higher?"
+RIGHT = "Is Region [0] to the right of Region [1]?"
+DIAL = "12 o'clock straight ahead, 3 o'clock to the right, 6 o'clock behind and 9 o'clock to the left"
+
+
+@pytest.mark.parametrize(
+    ("category", "question", "text", "value"),
+    [
+        ("right_predicate", RIGHT, "In fact, Region [0] is either to the left of or directly aligned with Region [1].", 0),
+        ("right_predicate", RIGHT, "No, Region [0] is either to the left of Region [1] or level with it.", 0),
+        ("right_predicate", RIGHT, "Region [0] is either left of Region [1] or right of it; who can say.", None),
+        *(
+            ("above_choice", HIGHER, f"{both} Region [0] and Region [1], Region [{one}] is positioned higher.", one + 1)
+            for both in ("Between", "Of", "Comparing")
+            for one in (0, 1)
+        ),
+        ("direction", "Where is Region [1]?", "You should look toward 11 o'clock to find Region [1].", 11),
+        (
+            "direction",
+            "Where is Region [1]?",
+            f"Imagine yourself at Region [0] with {DIAL}. The dial gives its direction.",
+            None,
+        ),
+        ("direction", "Where is Region [1]?", f"With {DIAL}, Region [1] is at 9 o'clock, to the left.", 9),
+        (
+            "height_data",
+            "How tall is Region [0]?",
+            "The man next to the object is 1.75 m tall.\n\nHeight of Region [0]: 1.1 m.",
+            1.1,
+        ),
+    ],
+)
+def test_what_strangers_write_is_read(category, question, text, value):
+    assert conclude(question_asked(category, question), text).value == value

@@ -34,6 +34,8 @@ _BARE_ASIDE = rule(
 )
 """A length in brackets of which the clause around them tells what it measures: "Region 1 (2 m) is taller"."""
 _APPOSED = rule("REGION [COMMA OPEN IN AS WORD AT EQUALS]{0,3} (?=REGION)")
+_AMONG_BOTH = rule("[^REGION]{0,3} REGION AND")
+"""Between A and B, B is ...: the second B is not what the first one is called."""
 _LISTED = rule("REGION (?:COMMA REGION){0,8} COMMA? [AND NOR] REGION")
 _ASIDE = rule(
     "OPEN (?P<inside>[^OPEN CLOSE]{1,60}) CLOSE"
@@ -62,7 +64,7 @@ _NAMED = rule(f"{_NOT_OBJECT} REGION")
 _FOREIGN = rule(
     rf"""[ABOUT AND]* (?P<things>[COMPARED CLOSER FARTHER] ONE) [BE MAYBE WORD]
     | [ABOUT AND COMMA]* [ADJECTIVE COMPARED WORD]{{0,3}} (?P<noun>WORD) IMAGE?
-    (?:[ON AT IN TO FROM OVER] [WORD {_MENTION[1:-1]}])? POSSESSIVE? THAT? [BE MAYBE] (?!THAT)"""
+    (?:[ON AT IN TO FROM OVER] [WORD ONE {_MENTION[1:-1]}])? POSSESSIVE? THAT? [BE MAYBE] (?!THAT)"""
 )
 """The start of a clause about something that is not a region."""
 _BEHIND = rule(f"(?:[IN ON AT TO]? [OVER SIDE FRONT] OF?|[ON TO IN]+) {_MENTION} COMMA? BE WORD $")
@@ -113,7 +115,9 @@ def joined(sentence: Sentence) -> tuple[Sentence, str, list[int]]:
     if codes.count(CODES["REGION"]) < 2:
         return (sentence, *_without(codes, tokens, drop))
     for match in _APPOSED.finditer(codes):
-        if _is_same(sentence, tokens[match.start()], tokens[match.end()], opened=CODES["OPEN"] in match.group()):
+        first, second, opened = tokens[match.start()], tokens[match.end()], CODES["OPEN"] in match.group()
+        begins = not opened and sentence.is_explicit(first) and _AMONG_BOTH.fullmatch(codes, 0, match.start())
+        if not begins and _is_same(sentence, first, second, opened=opened):
             drop.update(range(*match.span()))
     codes, tokens = _without(codes, tokens, drop)
     drop, words = set(), [*sentence.words]

@@ -57,6 +57,10 @@ _OF_TWO = lazily(
     r"^\W*(?:among|between|of|out of) (?:the |these )?two(?: regions| objects)?, "
     r"| (?<=\w )(?:of|out of|among|between) (?:the |these )?two (?:regions|objects|items|things|boxes)\b"
 )
+_OR_ALIGNED = lazily(
+    r" or (?:directly |exactly |roughly |nearly |perfectly )?(?:aligned|level|in line|even|flush) with(?= <region)"
+)
+"""Beside a relation it denies the converse, too: "to the left of or directly aligned with B"."""
 _WHICH_MEANS = lazily(
     r", (?:which )?(?:indicat(?:es|ing)|suggest(?:s|ing)|mean(?:s|ing)|show(?:s|ing)|impl(?:ies|ying)) that (?=the [a-z])"
 )
@@ -97,6 +101,8 @@ def without_clefts(text: str) -> str:
         text = _SAYS_NOTHING.sub("", text)
     if " two" in text:
         text = _OF_TWO.sub("", text)
+    if " with <region" in text:
+        text = _OR_ALIGNED.sub("", text)
     if "that the " in text:
         text = _WHICH_MEANS.sub(". ", text)
     if "> and <" in text or "> or <" in text:

@@ -56,7 +56,8 @@ _DEFINES = lazily(
 _GLOSS = lazily(
     r"\b(?:north|south|east|west) (?:is|=|being|means|as|equals|marks)(?: at)? ?$|"
     r"(?:camera|forward|ahead|behind|viewer), which is \W{0,3}$"
-    r"|\b(?:camera|viewer|you|i|observer|viewing direction)\b[^.!?\n]{0,24}\b(?:looks?|faces?|facing|points?"
+    r"|\b(?:camera|viewer|you(?! (?:should|need|must|have to|can)\b)|i|observer|viewing direction)\b[^.!?\n]{0,24}"
+    r"\b(?:looks?|faces?|facing|points?"
     r"|pointing|looking)\b(?: (?:to|towards?|at|in))?(?: the)?\W{0,3}$"
     r"|\b(?:reads?|says|shows?|displays?|showing|reading)(?: (?:the|a) time)?(?: of| is)? ?(?:(?:half|quarter"
     r"|\w{3,6}) (?:past |to )?)?$"
@@ -88,6 +89,9 @@ def hours(text: str) -> list[Quantity]:
     """The hours that a text gives as its answer, in order: those denied, compared with, supposed or defined are left out."""
     folded = fold(text)
     found = sorted(_all(folded), key=lambda hour: hour.span)
+    legend = [hour for hour in found if _is_of_legend(folded, hour)]
+    if len({hour.value for hour in legend}) > 2:  # the dial is explained
+        found = [hour for hour in found if hour not in legend]
     given = [hour for hour in found if _is_given(folded, hour)]
     if len(given) > 1:
         given = [hour for hour in given if not _NEAR.search(folded, max(0, hour.span[0] - 24), hour.span[0])] or given
@@ -95,6 +99,17 @@ def hours(text: str) -> list[Quantity]:
     return [hour for hour in given if not any(a < hour.span[0] < b for a, b in asides)] or given
 
 
+def _is_of_legend(folded: str, hour: Quantity) -> bool:
+    """Whether it is said where an hour is on every dial: "6 o'clock behind"; not that something is there."""
+    where = _LEGEND.get(hour.value)
+    return where is not None and where.match(folded, hour.span[1]) is not None and not _THERE.search(folded, 0, hour.span[0])
+
+
+_LEGEND = {
+    hour: lazily(rf"[^.;,\d]{{0,24}}\b(?:{where})\b")
+    for hour, where in ((12.0, "ahead|forwards?|front"), (3.0, "right"), (6.0, "behind|back|backwards?|rear"), (9.0, "left"))
+}
+_THERE = lazily(r"\b(?:is|are|be|at|towards?|about|around|roughly|approximately)(?: (?:the|your|about|around|at)){0,2} $")
 _NEAR = lazily(r"\b(?:closer|nearer|close|near) to (?:the )?$")
 """2 o'clock, closer to 3 o'clock than to 12 o'clock."""
 _ASIDE = lazily(r"\([^()]{1,120}(?:\)|$)")
