@@ -4,9 +4,9 @@ r"""Writes `language/native/atoms.json`: for each pattern of the reader, words o
 
 Most searches find nothing, and one pass over a text for all of these words tells of most patterns that they cannot match in it
 (`language/native/sieve.h`). A word stands for itself in either case, with 0 for any digit, a line feed for any blank but " ",
-"\b" at an end that must be the edge of a word, and a tab in front of the characters by which it is found. How often words occur
-is told by the replies of the tests. What the file does not know, such as a pattern that was changed since, is searched in every
-text; a test tells when to run this again.
+"\b" at an end that must be the edge of a word, and a tab in front of the characters by which it is found: those that replies of
+the tests hold most rarely. What the file does not know, such as a pattern that was changed since, is searched in every text; a
+test tells when to run this again.
 """
 
 from __future__ import annotations
@@ -247,7 +247,8 @@ def reader_patterns() -> Iterator[re.Pattern[str]]:
 def _held(by: Any) -> Iterator[re.Pattern[str]]:
     """The patterns that a value is or holds."""
     if isinstance(by, LAZY):
-        yield from () if by.pattern in OVER_CLASSES else (by,)
+        if by.pattern not in OVER_CLASSES:
+            yield by
     elif isinstance(by, (dict, tuple, list)):
         for each in by.values() if isinstance(by, dict) else by:
             yield from _held(each)

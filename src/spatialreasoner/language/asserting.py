@@ -157,9 +157,7 @@ class _Judge:
             reaches = clause.declines and _REACHES_ON.search(clause.text) is not None
             governed = governed or reaches or (clause.asks and not clause.asked)
             self._head = self._head and (idle or _AFFIRMS.fullmatch(clause.text) is not None)
-            self._listing = self._listing or (
-                bool(clause.found) and not self._announced and clause.finds(declining.LISTS) is not None
-            )
+            self._listing = self._listing or (not self._announced and clause.finds(declining.LISTS) is not None)
             before = clause
         self._listing = self._listing and sentence[-1].text.rstrip(" ").endswith((":", ",", ";"))
         told = self._judged[-1][1] and _AFFIRMS.fullmatch(sentence[-1].text) is not None  # "* Yes" of "* Yes * No"
@@ -219,7 +217,7 @@ def _states(clause: Utterance) -> bool:
 
 def _is_said_by_the_way(clause: Utterance, before: Utterance | None, after: Utterance | None) -> bool:
     """Whether a clause tells what one sees, goes on with what was declined, or concedes before one that declines."""
-    talks = clause.found and clause.finds(declining.TALKS) and not (clause.own or clause.compares)
+    talks = clause.finds(declining.TALKS) and not (clause.own or clause.compares)
     goes_on = before is not None and before.declines and _NOR.match(clause.text) is not None
     concedes = after is not None and after.declines and _CONCEDES.match(clause.text) is not None
     return (bool(talks) and not clause.measured()) or goes_on or concedes

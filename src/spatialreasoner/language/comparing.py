@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
+from spatialreasoner.language.declining import EXACTLY
 from spatialreasoner.language.scan import holds, lazily, words_in
 
 _A, _B = r"<region(?P<a>\d)>(?:'s)?", r"(?:that of |those of |the \w+ of )?<region(?P<b>\d)>"
@@ -57,9 +58,7 @@ _OF_TWO = lazily(
     r"^\W*(?:among|between|of|out of) (?:the |these )?two(?: regions| objects)?, "
     r"| (?<=\w )(?:of|out of|among|between) (?:the |these )?two (?:regions|objects|items|things|boxes)\b"
 )
-_OR_ALIGNED = lazily(
-    r" or (?:directly |exactly |roughly |nearly |perfectly )?(?:aligned|level|in line|even|flush) with(?= <region)"
-)
+_OR_ALIGNED = lazily(rf" or {EXACTLY}(?:aligned|level|in line|even|flush) with(?= <region)")
 """Beside a relation it denies the converse, too: "to the left of or directly aligned with B"."""
 _WHICH_MEANS = lazily(
     r", (?:which )?(?:indicat(?:es|ing)|suggest(?:s|ing)|mean(?:s|ing)|show(?:s|ing)|impl(?:ies|ying)) that (?=the [a-z])"

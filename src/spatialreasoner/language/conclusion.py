@@ -106,12 +106,16 @@ def conclude(asked: Asked, text: str, *, clashes: bool = True) -> Conclusion:
     if (end := refusals.run_on(folded, begin)) is not None:
         early = conclude(asked, text[:end], clashes=clashes)
         if early.value is not None:
-            return early._replace(span=(early.span[0] + cut, early.span[1] + cut)) if cut else early
+            return _moved(early, cut)
     why, said = refusals.heard(folded[begin:], choice=asked.choice)
     if why is not None:
         return Conclusion(unscored=why)
     folded = folded[:begin] + said
-    found = _Reply(asked, folded, begin, clashes=clashes).conclusion()
+    return _moved(_Reply(asked, folded, begin, clashes=clashes).conclusion(), cut)
+
+
+def _moved(found: Conclusion, cut: int) -> Conclusion:
+    """What was found in a reply of which so many characters were cut off in front."""
     return found._replace(span=(found.span[0] + cut, found.span[1] + cut)) if cut else found
 
 

@@ -213,9 +213,10 @@ IF_HIDDEN = lazily(
 )
 """What hides what is supposed: "if A overlaps B, it is in front"."""
 UNLESS = lazily(r"\W*unless (?!you\b|i\b|we\b)")
+EXACTLY = r"(?:directly |exactly |roughly |nearly |perfectly )?"
 WAVERS = lazily(
     r"\b(?:could|might|may|can|either)\b[^;\n]{0,80}\bor\b(?! so\b| thereabouts| equal| (?:at )?the same"
-    r"| (?:directly |exactly |roughly |nearly |perfectly )?(?:aligned|level|in line|flush|even with)\b)|\b(?:may|might"
+    rf"| {EXACTLY}(?:aligned|level|in line|flush|even with)\b)|\b(?:may|might"
     r"|could) or\b|\bso (?:could|might|may)\b|er or \w{2,}er\b|\b(?:one|what|which) of\b.{0,20}\b(?:two"
     r"|them)\b.{0,40}\bwhich\b|\bas justified\b"
     r"|\b(?:could|might|may)\b[^;\n]{0,60}\b(?:could|might|may) (?:just|as|also|be|equally)\b|\byes,? (?:and"

@@ -201,7 +201,8 @@ static int subject_of(PyObject *const *given, Py_ssize_t count, Subject *in) {
 }
 
 static PyObject *slowly(Pattern *self, const char *name, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
-    PyObject *pattern = PyObject_CallFunction(self->slow, "OI", self->source, self->flags), *method = NULL, *arguments = NULL, *named = NULL, *result = NULL;
+    PyObject *pattern = PyObject_CallFunction(self->slow, "OI", self->source, self->flags);
+    PyObject *method = NULL, *arguments = NULL, *named = NULL, *result = NULL;
     if (pattern) method = PyObject_GetAttrString(pattern, name);
     if (method) arguments = PyTuple_New(count);
     if (arguments) named = PyDict_New();
@@ -383,7 +384,8 @@ static PyObject *pattern_split(PyObject *self, PyObject *const *given, Py_ssize_
 
 /* The text in which others come in the place of what is found, which is no longer needed then. */
 static PyObject *replaced(PyObject *text, PyObject *found, PyObject *between, PyObject *known) {
-    PyObject *parts = PyList_Size(found) ? cut(text, found, between, known) : NULL, *nothing = parts ? PyUnicode_FromString("") : NULL;
+    PyObject *parts = PyList_Size(found) ? cut(text, found, between, known) : NULL;
+    PyObject *nothing = parts ? PyUnicode_FromString("") : NULL;
     PyObject *whole = nothing ? PyUnicode_Join(nothing, parts) : PyErr_Occurred() ? NULL : Py_NewRef(text);
     Py_XDECREF(parts);
     Py_XDECREF(nothing);
@@ -394,8 +396,9 @@ static PyObject *replaced(PyObject *text, PyObject *found, PyObject *between, Py
 static PyObject *pattern_sub(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *keywords) {
     Pattern *pattern = (Pattern *)self;
     PyObject *found = count == 2 ? all(pattern, given + 1, 1, match_of) : NULL;
-    int refers = found && PyList_Size(found) && PyUnicode_Check(given[0]) && PyUnicode_FindChar(given[0], '\\', 0, PY_SSIZE_T_MAX, 1) >= 0;
-    if (!found || (keywords && PyList_Size(found)) || refers) { /* where there is something to replace, how is for Python to say */
+    int some = found && PyList_Size(found);
+    int refers = some && PyUnicode_Check(given[0]) && PyUnicode_FindChar(given[0], '\\', 0, PY_SSIZE_T_MAX, 1) >= 0;
+    if (!found || (keywords && some) || refers) { /* where there is something to replace, how is for Python to say */
         Py_XDECREF(found);
         return PyErr_Occurred() ? NULL : slowly(pattern, "sub", given, count, keywords);
     }
